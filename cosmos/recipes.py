@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -37,12 +37,17 @@ def adaptation_keys(share: float) -> dict[str, str]:
 
 def adaptation_training(config: AdaptationConfig, training: TrainingConfig) -> TrainingConfig:
     """How a decoder is adapted: as it was trained, at another rate."""
-    rates = (config.rate * training.learning_rate, config.rate * training.final_learning_rate)
+    return at_rate(training, config.rate)
+
+
+def at_rate(training: TrainingConfig, rate: float) -> TrainingConfig:
+    """A training with so many times its learning rate."""
+    rates = (rate * training.learning_rate, rate * training.final_learning_rate)
     return replace(training, learning_rate=rates[0], final_learning_rate=rates[1])
 
 
 PLAIN = TrainingConfig()
-DistillationMethod = Literal["progressive", "consistency"]
+DistillationMethod = Literal["progressive", "consistency", "moments"]
 MOST_CALLS = 1024  # of a teacher
 
 
@@ -50,7 +55,8 @@ MOST_CALLS = 1024  # of a teacher
 class DistillationConfig:
     """A last stage, in which students learn to do with few calls what the denoiser does with many.
 
-    Each number of `calls` is a round, with an equal part of the share, and a student; `cosmos.diffusion.distillation`.
+    Each number of `calls` is a round of each method, with an equal part of the share, and a student; see
+    `cosmos.diffusion.distillation` and `cosmos.diffusion.moment_matching`.
     """
 
     share: float = 0.0  # of the budget that encoding leaves; 0: none
@@ -61,16 +67,20 @@ class DistillationConfig:
     guidance: float = 1.0  # of the teacher, which the students need no second call for; 1 is the conditional model
     self_guidance: float = later(1.0)  # of the teacher, by the estimates handed on; 1 is the plain model
     training: TrainingConfig = PLAIN
+    further_methods: tuple[DistillationMethod, ...] = later(())  # with students of their own, of the same denoiser
+    moments_rate: float = later(3.0)  # of the learning rate, where moments are matched: such students change more
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < 1:
             raise UserError(f"The share of distillation must lie in [0, 1), not {self.share:g}.")
-        if self.method not in get_args(DistillationMethod):
-            raise unknown("method of distillation", self.method, get_args(DistillationMethod))
+        for method in self.methods:
+            if method not in get_args(DistillationMethod):
+                raise unknown("method of distillation", method, get_args(DistillationMethod))
         check_range("teacher_calls", self.teacher_calls, 1, MOST_CALLS)
         check_range("end_noise", self.end_noise, 1e-4, 10.0)
         check_range("guidance", self.guidance, -100.0, 100.0)
         check_range("self_guidance", self.self_guidance, -100.0, 100.0)
+        check_range("moments_rate", self.moments_rate, 1e-3, 1e3)
         before = (self.teacher_calls, *self.calls)
         falling = all(0 < less < more and more % less == 0 for more, less in zip(before, self.calls, strict=False))
         if not self.calls or not falling:
@@ -80,9 +90,22 @@ class DistillationConfig:
                 f"{self.teacher_calls}: not {said or 'none'}; try 8,4,2,1."
             )
 
+    @property
+    def methods(self) -> tuple[DistillationMethod, ...]:
+        """All of them, each once; that of settings that name none is the first."""
+        return tuple(dict.fromkeys((self.method, *self.further_methods)))
+
+    def training_by(self, method: DistillationMethod) -> TrainingConfig:
+        """How students of a method are trained."""
+        return at_rate(self.training, self.moments_rate) if method == "moments" else self.training
+
     def ignored_keys(self) -> dict[str, str]:
-        keys = ("method", "calls", "teacher_calls", "end_noise", "guidance", "self_guidance", "training")
-        return dict.fromkeys(keys, "nothing is distilled; set {}share above 0") if self.share == 0 else {}
+        if self.share == 0:
+            keys = [part.name for part in fields(self) if part.name != "share"]
+            return dict.fromkeys(keys, "nothing is distilled; set {}share above 0")
+        if "moments" not in self.methods:
+            return {"moments_rate": "no method matches moments; set {}method=moments"}
+        return {}
 
 
 NO_DISTILLATION = DistillationConfig()

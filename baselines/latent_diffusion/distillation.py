@@ -1,28 +1,32 @@
 """Distillation as the last stage of latent diffusion: its settings, its rounds, and its students on disk.
 
-Students are networks of the denoiser's shape, `students/<calls>.safetensors` in a checkpoint. To generate, the weights
-of the one that a setting names are copied into the denoiser, so that calls are counted, compiled and recorded as its
-own, and a recording reads either from where they lie. What is distilled: `cosmos.diffusion.distillation`.
+Students are networks of the denoiser's shape: `students/<calls>.safetensors` in a checkpoint, and those of further
+methods `students/<method>-<calls>.safetensors`. To generate, the weights of the one that a setting names are copied
+into the denoiser, so that calls are counted, compiled and recorded as its own, and a recording reads either from where
+they lie. What is distilled: `cosmos.diffusion.distillation`, `cosmos.diffusion.moment_matching`.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from baselines.contract import Budget, TrainingResult, UserError
 from cosmos.config import DiffusionConfig, check_steps, check_temperature
-from cosmos.diffusion.distillation import DistillationObjective
+from cosmos.diffusion.distillation import DistillationObjective, moment_matching
+from cosmos.diffusion.moment_matching import MatchedPair
 from cosmos.io import safetensors
+from cosmos.io.errors import unknown
 from cosmos.io.later_fields import later
 from cosmos.models.denoiser import Denoiser, SourceStates
-from cosmos.recipes import NO_DISTILLATION, DistillationConfig
+from cosmos.recipes import NO_DISTILLATION, DistillationConfig, DistillationMethod
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
@@ -41,11 +45,14 @@ class DistilledSampling(Capturable):
     """Generate by the student of so many calls, without guidance but what it was taught with."""
 
     steps: int
-    temperature: float = later(1.0)  # of the noise that it starts from: its deviation
+    temperature: float = later(1.0)  # of the noise that it starts from, and that its steps add: its deviation
+    method: DistillationMethod | None = later()  # that taught it; None: the recipe's first
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
         check_temperature(self.temperature)
+        if self.method is not None and self.method not in get_args(DistillationMethod):
+            raise unknown("method of distillation", self.method, get_args(DistillationMethod))
 
 
 def distilled_settings() -> dict[str, DistilledSampling]:
@@ -53,13 +60,39 @@ def distilled_settings() -> dict[str, DistilledSampling]:
     return {f"distilled-{calls}": DistilledSampling(calls) for calls in NO_DISTILLATION.calls}
 
 
-def check_student(config: DistillationConfig, calls: int) -> None:
-    """Raise `UserError` where no student of so many calls is distilled."""
+class Student(NamedTuple):
+    """Which student of a checkpoint."""
+
+    method: DistillationMethod
+    calls: int
+
+    def name(self, config: DistillationConfig) -> str:
+        """Of its file and, after "distilled-", of its round: the calls alone, if the method is the recipe's first."""
+        return str(self.calls) if self.method == config.method else f"{self.method}-{self.calls}"
+
+
+def student_name(setting: object, config: DistillationConfig) -> str:
+    """That of the student whom a setting means; empty where it means none."""
+    if not isinstance(setting, DistilledSampling):
+        return ""
+    return Student(setting.method or config.method, setting.steps).name(config)
+
+
+def students_of(config: DistillationConfig) -> tuple[Student, ...]:
+    """All that a recipe teaches, in the order of their rounds."""
+    return tuple(Student(method, calls) for method in config.methods for calls in config.calls)
+
+
+def check_student(config: DistillationConfig, setting: DistilledSampling) -> None:
+    """Raise `UserError` where no student of so many calls, or by that method, is distilled."""
     if config.share == 0:
         raise UserError("Nothing was distilled; train with a distillation.share above 0.")
-    if calls not in config.calls:
+    if setting.steps not in config.calls:
         students = ", ".join(map(str, config.calls))
-        raise UserError(f"There is no student of {calls} calls, but of {students}; set distillation.calls.")
+        raise UserError(f"There is no student of {setting.steps} calls, but of {students}; set distillation.calls.")
+    if (method := setting.method or config.method) not in config.methods:
+        known = ", ".join(config.methods)
+        raise UserError(f"Nothing was distilled by {method}, but by {known}; set distillation.further_methods.")
 
 
 def check_guided_teacher(config: DistillationConfig, diffusion: DiffusionConfig, conditional: bool) -> None:
@@ -83,37 +116,59 @@ def distil(
     config: DistillationConfig,
     budget: Budget,
     run: TrainingRun,
-) -> tuple[dict[int, Mapping[str, Tensor]], dict[str, TrainingResult]]:
+) -> tuple[dict[str, Mapping[str, Tensor]], dict[str, TrainingResult]]:
     """All rounds, each a training that is resumable and has an equal part of the budget.
 
     Args:
         stage: the denoiser's own, trained; it is left as it is.
 
     Returns:
-        The weights of every student, on the CPU, by its number of calls; and what each round cost, by its name.
+        The weights of every student, on the CPU, by its name; and what each round cost, by "distilled-" and its name.
     """
-    original, student = _frozen(stage.network), copy.deepcopy(stage.network)
-    teacher, teacher_calls, first = original, config.teacher_calls, True
+    part, original = budget.part(1.0 / len(students_of(config))), _frozen(stage.network)
     students, results = {}, {}
+    for method in config.methods:
+        rounds = _moment_rounds if method == "moments" else _path_rounds
+        for calls, own, student in rounds(stage, original, clean, diffusion, replace(config, method=method)):
+            name = Student(method, calls).name(config)
+            # A stream of its own, so that no step repeats the noise of one that the teacher was fitted with.
+            own = replace(own, name=f"distilled-{name}", stream=f"distilled-{name}")
+            results[own.name] = train(own, config.training_by(method), part, run)
+            students[name] = {key: value.detach().cpu().clone() for key, value in resume.weights(student).items()}
+    return students, results
+
+
+Round = tuple[int, TrainingStage, nn.Module]
+"""Calls of the student, the training, and the student within its network; the training has ended when the next round is
+asked for."""
+
+
+def _path_rounds(
+    stage: TrainingStage, original: Denoiser, clean: Clean, diffusion: DiffusionConfig, config: DistillationConfig
+) -> Iterator[Round]:
+    """Of the methods in which a student ends where its teacher's solver does."""
+    student = copy.deepcopy(stage.network)
+    teacher, teacher_calls, first = original, config.teacher_calls, True
     for calls in config.calls:
         objective = DistillationObjective(
             teacher, diffusion, config, teacher_calls=teacher_calls, calls=calls, first=first
         )
-        name = f"distilled-{calls}"
-        own = replace(
-            stage,
-            name=name,
-            network=student,
-            loss=partial(_loss, objective, clean),
-            validation_loss=None,
-            frozen=(*stage.frozen, teacher),
-            stream=name,  # so that no step repeats the noise of one that the teacher was fitted with
-        )
-        results[name] = train(own, config.training, budget.part(1.0 / len(config.calls)), run)
-        students[calls] = {key: value.detach().cpu().clone() for key, value in resume.weights(student).items()}
+        loss, frozen = partial(_loss, objective, clean), (*stage.frozen, teacher)
+        yield calls, replace(stage, network=student, loss=loss, validation_loss=None, frozen=frozen), student
         if config.method == "progressive":
             teacher, teacher_calls, first = _frozen(student), calls, False
-    return students, results
+
+
+def _moment_rounds(
+    stage: TrainingStage, original: Denoiser, clean: Clean, diffusion: DiffusionConfig, config: DistillationConfig
+) -> Iterator[Round]:
+    """Of the method in which what a student makes looks to the denoiser as real texts do."""
+    pair = MatchedPair(*(copy.deepcopy(stage.network) for _ in range(2)))
+    for calls in config.calls:
+        objective = moment_matching(original, diffusion, config, calls)
+        loss, held_out = (partial(_loss, function, clean) for function in (objective, objective.mismatch))
+        frozen = (*stage.frozen, original)
+        yield calls, replace(stage, network=pair, loss=loss, validation_loss=held_out, frozen=frozen), pair.student
 
 
 def _frozen(network: nn.Module) -> Denoiser:
@@ -122,15 +177,20 @@ def _frozen(network: nn.Module) -> Denoiser:
 
 
 def _loss(
-    objective: DistillationObjective, clean: Clean, student: Denoiser, batch: Batch, seeds: CounterRNG
+    objective: Callable[..., tuple[Tensor, Tensor]],
+    clean: Clean,
+    network: nn.Module,
+    batch: Batch,
+    seeds: CounterRNG,
 ) -> tuple[Tensor, Tensor]:
     latents, source = clean(batch)
-    return objective(student, latents, seeds, source)
+    return objective(network, latents, seeds, source)
 
 
-def save_students(folder: Path, students: Mapping[int, Mapping[str, Tensor]]) -> None:
-    for calls, tensors in students.items():
-        safetensors.save(_place(folder, calls), tensors, {"calls": calls})
+def save_students(folder: Path, students: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Write each under its name."""
+    for name, tensors in students.items():
+        safetensors.save(_place(folder, name), tensors, {"student": name})
 
 
 def check_students(folder: Path, config: DistillationConfig, denoiser: Callable[[], nn.Module]) -> None:
@@ -142,12 +202,12 @@ def check_students(folder: Path, config: DistillationConfig, denoiser: Callable[
     if config.share > 0:
         with torch.device("meta"):
             shapes = _shapes(denoiser())
-        for calls in config.calls:
-            safetensors.check(_place(folder, calls), shapes)
+        for student in students_of(config):
+            safetensors.check(_place(folder, student.name(config)), shapes)
 
 
-def _place(folder: Path, calls: int) -> Path:
-    return folder / FOLDER / f"{calls}.safetensors"
+def _place(folder: Path, name: str) -> Path:
+    return folder / FOLDER / f"{name}.safetensors"
 
 
 def _shapes(denoiser: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -162,16 +222,16 @@ class DenoiserWeights:
     """
 
     def __init__(self, denoiser: nn.Module, folder: Path | None) -> None:
-        self.denoiser, self.folder, self.calls = denoiser, folder, 0
-        self._read: dict[int, Mapping[str, Tensor]] = {}  # on the CPU, by calls; the denoiser's own are those of 0
+        self.denoiser, self.folder, self.student = denoiser, folder, ""
+        self._read: dict[str, Mapping[str, Tensor]] = {}  # on the CPU, by student; the denoiser's own are those of ""
 
-    def use(self, calls: int) -> None:
-        """Put in the weights of the student of so many calls, or with 0 the denoiser's own; nothing if they are in."""
-        if calls == self.calls or self.folder is None:
+    def use(self, student: str) -> None:
+        """Put in the weights of the student of that name, or with "" the denoiser's own; nothing if they are in."""
+        if student == self.student or self.folder is None:
             return
         if not self._read:
-            self._read[0] = {name: value.cpu().clone() for name, value in resume.weights(self.denoiser).items()}
-        if calls not in self._read:
-            self._read[calls] = safetensors.load(_place(self.folder, calls), _shapes(self.denoiser))
-        resume.load_weights(self.denoiser, self._read[calls])
-        self.calls = calls
+            self._read[""] = {name: value.cpu().clone() for name, value in resume.weights(self.denoiser).items()}
+        if student not in self._read:
+            self._read[student] = safetensors.load(_place(self.folder, student), _shapes(self.denoiser))
+        resume.load_weights(self.denoiser, self._read[student])
+        self.student = student

@@ -23,7 +23,7 @@ class TrainedStages:
         prepared: what they paid for besides.
         validation_loss: of the denoiser.
         adapted: the decoder that generation calls, where it is another than the first stage's.
-        grids: times for few calls. students: their weights, by their number of calls.
+        grids: times for few calls. students: their weights, by their names.
     """
 
     trained: Mapping[str, TrainingResult]
@@ -31,7 +31,7 @@ class TrainedStages:
     validation_loss: float | None
     adapted: nn.Module | None = None
     grids: ChosenGrids | None = None
-    students: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
+    students: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
 
 
 class LatentNetworks(nn.Module):

@@ -336,7 +336,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         recipe, conditional = self.latent_recipe(), self.limits.source_tokens > 0
         distillation.check_guided_teacher(recipe.distillation, recipe.diffusion, conditional)
         if isinstance(setting, DistilledSampling):
-            distillation.check_student(recipe.distillation, setting.steps)
+            distillation.check_student(recipe.distillation, setting)
             return
         if isinstance(setting, OptimisedSampling):
             time_grids.check_calls(recipe.grid_share, setting.steps)
@@ -347,7 +347,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
     def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
         if not requests:
             return []
-        self.weights.use(setting.steps if isinstance(setting, DistilledSampling) else 0)
+        self.weights.use(distillation.student_name(setting, self.latent_recipe().distillation))
         with torch.inference_mode():
             source = self._source((str(request.source) for request in requests), static=setting.capture != "off")
 
@@ -374,8 +374,8 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         states, recipe = SourceStates(*source) if source else None, self.latent_recipe()
         denoiser, grid = self.model.denoiser, None
         if isinstance(setting, DistilledSampling):
-            how = recipe.diffusion, recipe.distillation, setting.steps
-            return sample_distilled(denoiser, *how, seeds, states, setting.compiled, setting.temperature)
+            how = recipe.diffusion, recipe.distillation, setting.steps, seeds, states
+            return sample_distilled(denoiser, *how, setting.compiled, setting.temperature, setting.method)
         if isinstance(setting, OptimisedSampling):
             grid = time_grids.grid_of(self.noises, recipe.diffusion, setting.steps)
             setting = replace(setting, final_x0=False)  # the grid's last call makes it
@@ -385,8 +385,8 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
 
     def _diffusion(self, setting: LatentSamplingSetting) -> DiffusionConfig:
         """The objective, as far as a setting asks for it."""
-        diffusion = self.latent_recipe().diffusion
-        return diffusion if setting.self_conditioned else replace(diffusion, self_conditioning="off")
+        known = self.latent_recipe().diffusion
+        return known if setting.self_conditioned else replace(known, self_conditioning="off")
 
     def _source(self, texts: Iterable[str], static: bool) -> tuple[Tensor, ...]:
         """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S], or nothing."""

@@ -63,7 +63,7 @@ class TrainsInStages:
         second = trained[next_stage.name] = train(next_stage, recipe.denoiser_training, part, run)
 
         of_denoiser = (next_stage, partial(self.clean, model), recipe.diffusion)
-        adapted, grids, students = None, None, dict[int, Mapping[str, Tensor]]()
+        adapted, grids, students = None, None, dict[str, Mapping[str, Tensor]]()
         if recipe.grid_share > 0:
             grids = time_grids.choose(*of_denoiser, left.part(recipe.grid_share), run, text)
         unspent = 0.0 if grids is None else time_grids.unspent(left.part(recipe.grid_share), grids["cost"])

@@ -35,7 +35,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cosmos.config import DiffusionConfig, SamplerSetting
+from cosmos.config import DiffusionConfig, SamplerSetting, SolverName
+from cosmos.diffusion.moment_matching import MomentMatchingObjective
 from cosmos.diffusion.objective import diffuse, sample_times, squared_error
 from cosmos.diffusion.samplers import (
     START_NOISE,
@@ -51,7 +52,7 @@ from cosmos.diffusion.samplers import (
 )
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
-from cosmos.recipes import DistillationConfig
+from cosmos.recipes import DistillationConfig, DistillationMethod
 from cosmos.runtime.rng import CounterRNG
 
 Estimate = Predict[Tensor]
@@ -227,6 +228,31 @@ class DistillationObjective:
         return consistency_target(teacher, estimates_of(student, condition), x, span, step, self.ways, begin)
 
 
+def moment_matching(
+    teacher: Denoiser, diffusion: DiffusionConfig, config: DistillationConfig, calls: int
+) -> MomentMatchingObjective:
+    """The loss of one round by the third method, of a student of so many calls; the teacher is always the model that
+    was trained, frozen."""
+
+    def estimates(source: SourceStates | None) -> Estimate:
+        return estimates_of(
+            teacher,
+            None if source is None else teacher.encode_condition(source),
+            guidance=config.guidance,
+            self_guidance=config.self_guidance,
+            self_conditioned=diffusion.self_conditioned,
+        )
+
+    return MomentMatchingObjective(
+        estimates,
+        diffusion.self_conditioned,
+        student_grid(diffusion, config, calls),
+        config.end_noise,
+        make_schedule(diffusion.schedule),
+        next(teacher.parameters()).device,
+    )
+
+
 @functools.cache
 def student_grid(diffusion: DiffusionConfig, config: DistillationConfig, calls: int) -> Grid:
     """The grid of a student of so many calls, or with all of them of the first teacher."""
@@ -244,8 +270,11 @@ def sample_distilled(
     source: SourceStates | None = None,
     compiled: bool = False,
     temperature: float = 1.0,
+    method: DistillationMethod | None = None,
 ) -> Tensor:
-    """Standardised latents [B, N, C] by a student of so many calls; otherwise as `sample_latents`."""
+    """Standardised latents [B, N, C] by a student of so many calls, taught by a method (None: the first); otherwise as
+    `sample_latents`."""
     alone = DiffusionConfig(diffusion.schedule, self_conditioning="off")
-    setting, grid = SamplerSetting("ddim", calls, temperature=temperature), student_grid(diffusion, config, calls)
+    solver: SolverName = "ddpm" if (method or config.method) == "moments" else "ddim"
+    setting, grid = SamplerSetting(solver, calls, temperature=temperature), student_grid(diffusion, config, calls)
     return sample_latents(student, alone, setting, seeds, source, compiled, grid)

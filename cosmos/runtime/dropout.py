@@ -25,9 +25,11 @@ def is_kept(places: Tensor, seed: Tensor, p: float) -> Tensor:
     """Whether the numbers at places, int32, are kept, each with probability 1 - p: bool like `places`.
 
     The seed, int32 [1], is mixed in twice: mixed in once, the masks of two seeds would be one in another order. The
-    second time it comes before a shift: right before the last product, bits of two seeds would differ by one number.
+    first time it comes before any product: that of a place alone is to Inductor an address, whose factors it multiplies
+    out, beyond the int32 that Triton takes. The second time it comes before a shift: right before the last product,
+    bits of two seeds would differ by one number.
     """
-    bits = places * SPREAD ^ seed
+    bits = (places ^ seed) * SPREAD
     bits = (bits ^ _shifted(bits, 16)) * MULTIPLIERS[0] + seed
     bits = (bits ^ _shifted(bits, 15)) * MULTIPLIERS[1]
     return _shifted(bits ^ _shifted(bits, 16), 1) >= min(round(p * 2**31), 2**31 - 1)  # which int32 still holds

@@ -108,7 +108,7 @@ def _ld4lg(encoder: str) -> LD4LGRecipe:
         budget=BUDGET,
         start_linear=True,
         adaptation_share=ADAPTATION_SHARE,
-        distillation=STUDENTS,
+        distillation=dataclasses.replace(STUDENTS, method="moments"),
         grid_share=0.15,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from cosmos.models.blocks import GeluFeedForward
 from cosmos.runtime import compilation, dropout
-from cosmos.runtime.dropout import SPREAD, hashed_dropout, is_kept
+from cosmos.runtime.dropout import hashed_dropout, is_kept
 
 PLACES = 1_000_000
 LAGS = (1, 2, 3, 16, 64, 384, 768, 1536, 3072, 4096, 65_536)  # of widths, heads and lengths, among others
@@ -47,11 +48,8 @@ def test_masks_of_two_seeds_have_nothing_to_do_with_each_other() -> None:
     ("one", "other"), [(12_345, 2**31 - 2), (506_952_121, 1_826_701_614), (87_989_972, 579_362_555)]
 )
 def test_the_mask_of_a_seed_is_not_that_of_another_with_places_moved(one: int, other: int) -> None:
-    places, spread = torch.arange(PLACES), SPREAD % 2**32
     # With the seed mixed in at the first place alone, `one` would do here what `other` does there.
-    moved = ((places * spread % 2**32) ^ one ^ other) * pow(spread, -1, 2**32) % 2**32
-    there = torch.where(moved < 2**31, moved, moved - 2**32).to(torch.int32)
-    assert torch.equal(there * SPREAD ^ other, places.to(torch.int32) * SPREAD ^ one)
+    there = torch.arange(PLACES, dtype=torch.int32) ^ one ^ other
     assert abs(deviations(kept(one, 0.1), is_kept(there, torch.tensor([other], dtype=torch.int32), 0.1), 0.1)) < 4.5
 
 
@@ -82,6 +80,21 @@ def test_what_is_kept_is_scaled_and_so_is_its_gradient() -> None:
     assert not torch.equal(hashed_dropout(x, 0.2) != 0, mask)  # a draw of its own each time
     torch.manual_seed(3)
     assert torch.equal(hashed_dropout(x, 0.2) != 0, mask)
+
+
+@pytest.mark.skipif(not compilation.has_compiler(), reason="needs a C++ compiler")
+def test_no_place_is_multiplied_as_an_address() -> None:
+    """Inductor multiplies out the factors of addresses, and Triton takes none beyond int32."""
+    from torch._inductor.utils import run_and_get_code
+
+    def normed(x: Tensor) -> Tensor:
+        dropped = hashed_dropout(x, 0.1)
+        return dropped / dropped.square().mean(-1, keepdim=True).sqrt()
+
+    _, [code] = run_and_get_code(torch.compile(normed, dynamic=False), torch.randn(3, 48, 640))
+    factors = [int(found) for found in re.findall(r"(-?\d+)L?\)?\*x\d", code)]
+    assert "x0" in code and 640 in factors
+    assert max(map(abs, factors)) < 2**24
 
 
 class Layer(nn.Module):
