@@ -124,6 +124,7 @@ def basis(name: str, task: str, encoder: Path) -> dict[str, str]:
     # What is off by default is on; the budget pays for it.
     found |= {key: "0.2" for key in keys(recipe, f"{name}.recipe.") if key.endswith("adaptation_share")}
     found |= {key: "0.2" for key in keys(recipe, f"{name}.recipe.") if key.endswith("distillation.share")}
+    found |= {key: "moments" for key in keys(recipe, f"{name}.recipe.") if key.endswith("further_methods")}
     found |= {key: "0.1" for key in keys(recipe, f"{name}.recipe.") if key.endswith("grid_share")}
     if LIMITS[task].source_tokens > 0:  # for guidance
         found |= {key: "0.1" for key in keys(recipe, f"{name}.recipe.") if key.endswith("source_dropout")}
@@ -154,9 +155,15 @@ def others(value: Any, hint: Any) -> list[str]:
     if isinstance(value, float):
         return [str(other) for other in (0.5 * value or 0.5, 1.0, 0.0, 0.9, 2 * value, 0.004, 0.001) if other != value]
     if isinstance(value, tuple):
-        return ["4,2"] if get_args(hint)[0] is int else ["0.5,0.7", "0,1", "2,inf"]
+        of = get_args(hint)[0]
+        if get_origin(of) is Literal:
+            return [str(option) for option in get_args(of) if (option,) != value]
+        return ["4,2"] if of is int else ["0.5,0.7", "0,1", "2,inf"]
     assert value is None, f"say what other values of {hint} are"
-    return {int: ["3"], float: ["0.5"], str: ["other"]}[next(arm for arm in get_args(hint) if arm is not type(None))]
+    arm = next(arm for arm in get_args(hint) if arm is not type(None))
+    if get_origin(arm) is Literal:
+        return [str(option) for option in get_args(arm)]
+    return {int: ["3"], float: ["0.5"], str: ["other"]}[arm]
 
 
 def documents_of(task: str) -> list[Document]:

@@ -10,12 +10,14 @@ import pytest
 from baselines import registry
 from baselines.common.checkpoint import configuration
 from baselines.contract import Limits, UserError
+from baselines.latent_diffusion.distillation import DistilledSampling
 from benchmarks.planning.generation_settings import available
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import PlannedCell, make
 from benchmarks.planning.run_config import gather
 from cosmos.config import PRESETS
 from cosmos.io.later_fields import identified, later
+from cosmos.recipes import DistillationConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,48 @@ def test_settings_and_teachers_that_are_the_plain_ones_are_recorded_as_before(na
             for said in (plain, lambda recipe: configuration(name, recipe, Limits(16, 16))["recipe"]):
                 assert "self_guidance" not in said(recipe)["distillation"]
                 assert said(guided)["distillation"]["self_guidance"] == 2
+
+
+LATER_OF_DISTILLATION = {"self_guidance", "further_methods", "moments_rate"}
+
+
+@pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
+def test_what_is_distilled_by_one_method_is_recorded_as_before(name: str) -> None:
+    first = DistillationConfig(0.2, "progressive", (4, 2), 16, 0.05, 1.5)
+    fixed = {"share": 0.2, "method": "progressive", "teacher_calls": 16, "end_noise": 0.05, "guidance": 1.5}
+    for said, calls in ((identified, (4, 2)), (plain, [4, 2])):
+        assert said(first) == {**fixed, "calls": calls, "training": said(first.training)}
+    for preset in registry.find(name).presets.values():
+        for config in (preset.distillation, first):
+            recipe = dataclasses.replace(preset, distillation=config)
+            stored = configuration(name, recipe, Limits(16, 16))["recipe"]["distillation"]
+            assert not LATER_OF_DISTILLATION & stored.keys()
+        for key, value in (("further_methods", ("moments",)), ("moments_rate", 2.0)):
+            changed = dataclasses.replace(preset, distillation=dataclasses.replace(first, **{key: value}))
+            found = configuration(name, changed, Limits(16, 16))["recipe"]["distillation"]
+            assert {k: v for k, v in found.items() if k not in stored} == {
+                key: [*value] if key != "moments_rate" else 2
+            }
+    for calls in (8, 4, 2, 1):
+        assert plain(DistilledSampling(calls)) == {"capture": "off", "steps": calls}
+        by_name = dataclasses.replace(DistilledSampling(calls), method="moments")
+        assert plain(by_name) == {"capture": "off", "steps": calls, "method": "moments"}
+
+
+def test_a_method_is_set_by_name_for_another_cell_of_the_same_checkpoint() -> None:
+    def planned(*words: str) -> PlannedCell:
+        asked = {"task": "detox", "system": ["tencdm"], "setting": ["tencdm:distilled-4"]}
+        share = "tencdm.recipe.distillation.share=0.1"
+        changes = [share, *(f"tencdm.{word}" for word in words)]
+        return next(p for p in make(gather(asked, changes), "cpu").cells if p.cell.system == "tencdm")
+
+    further, key = "recipe.distillation.further_methods=moments", "settings.distilled-4.method"
+    alone, usual, none = planned(), planned(further), planned(further, f"{key}=none")
+    named = planned(further, f"{key}=moments")
+    assert none.cell.id == usual.cell.id and "method" not in usual.cell.setting_values
+    assert named.cell.setting_values == {**usual.cell.setting_values, "method": "moments"}
+    assert named.cell.id != usual.cell.id and named.cell.checkpoint_id == usual.cell.checkpoint_id
+    assert alone.cell.checkpoint_id != usual.cell.checkpoint_id  # its students have longer
 
 
 @pytest.mark.parametrize(

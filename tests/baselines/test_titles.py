@@ -6,7 +6,7 @@ from baselines import registry
 from baselines.titles import SETTINGS, SYSTEMS, setting_title, system_title, weights_name
 from benchmarks.planning import plan as planning
 from benchmarks.planning.generation_settings import available, declared_as, with_steps
-from benchmarks.planning.overrides import override, plain
+from benchmarks.planning.overrides import CliValue, override, plain
 from benchmarks.planning.run_config import Choices
 
 
@@ -100,6 +100,8 @@ def test_records_that_say_nothing_of_the_recipe_are_called_by_the_identifier():
     [
         ("cosmos", "dpmpp_2m-20", {"steps": 20}, "20 steps"),
         ("cosmos", "distilled-1", {"steps": 1}, "distilled, 1 step"),
+        ("cosmos", "distilled-4", {"steps": 4, "method": "moments"}, "distilled, by moments, 4 steps"),
+        ("tencdm", "distilled-8", {"steps": 8, "method": None}, "distilled, 8 steps"),
         ("cosmos", "release-200", {"steps": 200}, "released sampler, 200 steps"),
         ("cosmos", "guided-20", {"steps": 20, "guidance": 2.5}, "guidance 2.5, 20 steps"),
         ("gpt2", "nucleus-0.9", {"top_p": 0.9, "temperature": 1.0}, "nucleus 0.9"),
@@ -170,6 +172,23 @@ def test_a_plan_calls_a_changed_setting_by_its_values():
     choices = Choices(task="detox", source="world", system=("cosmos",), changes={"cosmos.setting.solver": "ddim"})
     [cell] = planning.make(choices, "cpu").cells[:1]
     assert cell.contestant.titles(cell.cell)["setting"] == "solver ddim, 20 steps"
+
+
+def test_students_of_two_methods_are_told_apart_in_one_plan():
+    recipe = {"share": 0.2, "calls": "4,2", "further_methods": "moments,consistency"}
+    changes = {f"tencdm.recipe.distillation.{key}": CliValue(value) for key, value in recipe.items()}
+    methods = {"distilled-4": "moments", "distilled-2": "progressive"}
+    changes |= {f"tencdm.settings.{name}.method": CliValue(method) for name, method in methods.items()}
+    chosen = tuple(f"tencdm:{name}" for name in methods)
+    choices = Choices(task="detox", source="world", system=("tencdm",), setting=chosen, changes=changes)
+    cells = [p for p in planning.make(choices, "cpu").cells if p.cell.system == "tencdm"]
+    titles = {p.cell.setting: p.contestant.titles(p.cell)["setting"] for p in cells}
+    assert titles == {
+        "distilled-4": "distilled, by moments, 4 steps",
+        "distilled-2": "distilled, by progressive, 2 steps",
+    }
+    usual = setting_title("tencdm", "distilled-4", {"steps": 4})
+    assert usual not in titles.values() and len({p.cell.checkpoint_id for p in cells}) == 1
 
 
 def test_other_numbers_of_steps_are_said():

@@ -55,6 +55,10 @@ def test_what_a_system_has_nothing_for_is_refused(flags: dict[str, Any], changes
         ("cosmos-joint", ["model.denoiser.latents=8"], "set cosmos-joint.recipe.model.autoencoder.latents."),
         ("ld4lg", ["autoencoder.vocabulary=9"], "that of the training texts"),
         ("tencdm", ["denoiser.latent_width=9"], "set tencdm.recipe.text_encoder."),
+        ("tencdm", ["distillation.share=0", "distillation.further_methods=moments"],
+         "nothing is distilled; set tencdm.recipe.distillation.share above 0."),
+        ("cosmos", ["distillation.share=0.2", "distillation.moments_rate=2"],
+         "no method matches moments; set cosmos.recipe.distillation.method=moments."),
         ("mdlm", ["training.warmup_steps=5", "training.warmup_share=0.1"], "mdlm.recipe.training.warmup_steps"),
         ("mdlm", ["training.validations=0", "training.keep=best"], "set mdlm.recipe.training.validations above 0."),
         ("duo", ["distillation.share=0", "distillation.training.eps=1e-3"], "duo.recipe.distillation.share above 0."),
@@ -70,6 +74,13 @@ def test_a_key_that_has_no_effect_is_refused_with_the_one_that_works(
         make(gather({"task": "detox", "system": [system]}, words), "cpu")
     if len(words) > 1:  # each by itself is fine
         assert make(gather({"task": "detox", "system": [system]}, words[:1]), "cpu").cells
+
+
+@pytest.mark.parametrize("key", ["method", "further_methods"])
+def test_the_rate_of_matching_moments_counts_wherever_they_are_matched(key: str) -> None:
+    words = [f"ld4lg.recipe.distillation.{word}" for word in ("share=0.2", f"{key}=moments", "moments_rate=2")]
+    [cell, *_] = make(gather({"task": "detox", "system": ["ld4lg"]}, words), "cpu").cells
+    assert cell.contestant.recipe.distillation.moments_rate == 2.0
 
 
 def test_a_key_changes_the_settings_in_which_it_has_an_effect(toys: None) -> None:
