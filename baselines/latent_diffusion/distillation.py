@@ -167,8 +167,8 @@ def _moment_rounds(
     for calls in config.calls:
         objective = moment_matching(original, diffusion, config, calls)
         loss, held_out = (partial(_loss, function, clean) for function in (objective, objective.mismatch))
-        frozen = (*stage.frozen, original)
-        yield calls, replace(stage, network=pair, loss=loss, validation_loss=held_out, frozen=frozen), pair.student
+        own = replace(stage, network=pair, loss=loss, validation_loss=held_out, compiled_like=stage.network)
+        yield calls, replace(own, frozen=(*stage.frozen, original)), pair.student
 
 
 def _frozen(network: nn.Module) -> Denoiser:

@@ -106,7 +106,6 @@ def check_shares(name: str, network: nn.Module, config: TrainingConfig, processe
 
 def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> dict[str, Any]:
     """What must be the same where a training is taken up again."""
-    shapes = {name: list(value.shape) for name, value in resume.weights(stage.network).items()}
     return {
         **asdict(config),
         "seed": stage.seed(run.seed),
@@ -114,8 +113,13 @@ def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, run
         "budget": str(budget),
         "data_length": len(stage.data),
         "validation_length": None if stage.validation is None else len(stage.validation),
-        "model": f"{hashed(shapes):016x}",
+        "model": _shape_of(stage.network),
     }
+
+
+def _shape_of(network: nn.Module) -> str:
+    """A hash of the names and shapes of its weights."""
+    return f"{hashed({name: list(value.shape) for name, value in resume.weights(network).items()}):016x}"
 
 
 def _loop(trainer: _Trainer) -> None:
@@ -249,8 +253,9 @@ class _Trainer:
 
     def _compiled_lengths(self) -> set[int] | None:
         """Lengths that earlier stages of the run have compiled; the same in each process."""
+        like = self.arguments | {"model": _shape_of(self.stage.compiled_like or self.stage.network)}
         first = self.processes.rank == 0
-        return self.processes.told(resume.compiled_lengths(self.run.workdir, self.arguments) if first else None)
+        return self.processes.told(resume.compiled_lengths(self.run.workdir, like) if first else None)
 
     def _rows(self, step: int) -> Uploaded:
         """This process's part of the batch of a step, on its way to the device."""

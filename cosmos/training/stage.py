@@ -34,6 +34,8 @@ class TrainingStage:
             "positions" (`cosmos.training.buckets.positions_to_read`), and a GPU need not be asked.
         stream: of a stage that learns from another's mistakes; its order, noise and dropout are drawn from a seed of
             their own, made of the run's and of this, so that no step repeats one of that other stage.
+        compiled_like: a network with the same blocks, where the one that is trained holds others of it besides: whoever
+            has compiled that one has compiled this.
     """
 
     name: str
@@ -47,6 +49,7 @@ class TrainingStage:
     scored: Callable[[Rows], Tensor] | None = None
     frozen: tuple[nn.Module, ...] = ()
     stream: str = ""
+    compiled_like: nn.Module | None = None
 
     def seed(self, of_run: int) -> int:
         """What all draws of this stage follow from; a stage with no stream of its own has the run's seed."""

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tiny_systems import LIMITS, SYSTEMS, few, fit, make, with_training
 
 
-@pytest.mark.parametrize("name", few(("cosmos", "tencdm", "ld4lg", "duo")))
+@pytest.mark.parametrize("name", [*few(("cosmos", "tencdm", "duo")), "ld4lg"])  # the last trains two at once
 def test_students_have_the_network_that_was_compiled(
     name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
