@@ -65,13 +65,14 @@ def test_a_setting_puts_its_students_weights_in_and_another_takes_them_out(name:
 
 @each
 def test_each_round_is_a_stage_that_is_paid_for(name: str, encoder_folder: Path, tmp_path: Path) -> None:
-    fitted = fit(make(name, encoder_folder, grid_share=0.0), tmp_path, Budget(6e8, "flops"))
+    fitted = fit(make(name, encoder_folder, grid_share=0.0), tmp_path, Budget(1.2e9, "flops"))
     stages = {stage: fitted.notes[stage] for stage in SYSTEMS[name].stages}
     assert fitted.flops == pytest.approx(sum(s["flops"] for s in stages.values()) + fitted.notes["encoding_flops"])
-    left = 6e8 - fitted.notes["encoding_flops"]
+    left = 1.2e9 - fitted.notes["encoding_flops"]
     for stage in ROUNDS:
-        unspent = STUDENTS.share / 3 * left - stages[stage]["flops"]
-        assert 0 <= unspent < stages[stage]["flops"] / stages[stage]["steps"]  # less than a step
+        part = STUDENTS.share / 3 * left
+        unspent = part - stages[stage]["flops"]  # less than a step; what one costs is estimated from two
+        assert -0.005 * part <= unspent < stages[stage]["flops"] / stages[stage]["steps"]
         assert stages[stage]["validation_loss"] > 0
     first, second = (stages[stage]["flops"] / stages[stage]["steps"] for stage in ROUNDS[:2])
     if name == "cosmos":  # its first teacher makes 1 + 2 calls for a step, the next one 2
