@@ -64,13 +64,25 @@ def test_a_setting_puts_its_students_weights_in_and_another_takes_them_out(name:
 
 
 @each
-def test_each_round_is_a_stage_that_is_paid_for(name: str, encoder_folder: Path, tmp_path: Path) -> None:
-    fitted = fit(make(name, encoder_folder, grid_share=0.0), tmp_path, Budget(6e8, "flops"))
+def test_each_round_is_a_stage_that_is_paid_for(
+    name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, real = dict[str, Budget](), distillation.train
+
+    def watched(stage: TrainingStage, config: Any, budget: Budget, run: Any) -> TrainingResult:
+        parts[stage.name] = budget
+        return real(stage, config, budget, run)
+
+    monkeypatch.setattr(distillation, "train", watched)
+    fitted = fit(make(name, encoder_folder, grid_share=0.0), tmp_path, Budget(1.2e9, "flops"))
     stages = {stage: fitted.notes[stage] for stage in SYSTEMS[name].stages}
     assert fitted.flops == pytest.approx(sum(s["flops"] for s in stages.values()) + fitted.notes["encoding_flops"])
-    left = 6e8 - fitted.notes["encoding_flops"]
+    # What encoding leaves; among its notes is what the denoiser's own part has paid for latents.
+    least, most = (STUDENTS.share / 3 * (1.2e9 - cost) for cost in (fitted.notes["encoding_flops"], 0.0))
     for stage in ROUNDS:
-        unspent = STUDENTS.share / 3 * left - stages[stage]["flops"]
+        assert parts[stage].unit == "flops" and least <= parts[stage].amount < most
+        assert parts[stage].amount == pytest.approx(parts[ROUNDS[0]].amount)
+        unspent = parts[stage].amount - stages[stage]["flops"]
         assert 0 <= unspent < stages[stage]["flops"] / stages[stage]["steps"]  # less than a step
         assert stages[stage]["validation_loss"] > 0
     first, second = (stages[stage]["flops"] / stages[stage]["steps"] for stage in ROUNDS[:2])
