@@ -96,8 +96,11 @@ class DistillationConfig:
         return tuple(dict.fromkeys((self.method, *self.further_methods)))
 
     def training_by(self, method: DistillationMethod) -> TrainingConfig:
-        """How students of a method are trained."""
-        return at_rate(self.training, self.moments_rate) if method == "moments" else self.training
+        """How students of a method are trained. What is validated where moments are matched is no measure of a student:
+        it is lowest before anything is learnt. So the last weights are kept there."""
+        if method != "moments":
+            return self.training
+        return replace(at_rate(self.training, self.moments_rate), keep="last")
 
     def ignored_keys(self) -> dict[str, str]:
         if self.share == 0:
@@ -105,6 +108,8 @@ class DistillationConfig:
             return dict.fromkeys(keys, "nothing is distilled; set {}share above 0")
         if "moments" not in self.methods:
             return {"moments_rate": "no method matches moments; set {}method=moments"}
+        if {*self.methods} == {"moments"}:
+            return {"training.keep": "where moments are matched, the last weights are kept; set {}method=progressive"}
         return {}
 
 

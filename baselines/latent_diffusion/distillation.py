@@ -83,6 +83,12 @@ def students_of(config: DistillationConfig) -> tuple[Student, ...]:
     return tuple(Student(method, calls) for method in config.methods for calls in config.calls)
 
 
+def trained_networks(config: DistillationConfig, denoiser: nn.Module) -> list[nn.Module]:
+    """What the rounds train, in its size; weights that are not the denoiser's have shapes alone."""
+    pairs = [MatchedPair(denoiser, copy.deepcopy(denoiser).to("meta"))] if "moments" in config.methods else []
+    return [*pairs, denoiser] if {*config.methods} != {"moments"} else [*pairs]
+
+
 def check_student(config: DistillationConfig, setting: DistilledSampling) -> None:
     """Raise `UserError` where no student of so many calls, or by that method, is distilled."""
     if config.share == 0:

@@ -89,7 +89,8 @@ class TrainsInStages:
         recipe, processes = self.latent_recipe(), find_processes(run.device)
         check_shares(self.denoiser_stage, model.denoiser, recipe.denoiser_training, processes)
         if recipe.distillation.share > 0:
-            check_shares("distillation", model.denoiser, recipe.distillation.training, processes)
+            for network in distillation.trained_networks(recipe.distillation, model.denoiser):
+                check_shares("distillation", network, recipe.distillation.training, processes)
         if recipe.adaptation_share > 0:
             training = adaptation_training(recipe.adaptation, recipe.decoder_training)
             check_shares(ADAPTATION, self.decoder_of(model), training, processes)

@@ -17,7 +17,7 @@ def _int32(bits: int) -> int:
     return bits - 2**32 if bits >= 2**31 else bits
 
 
-SPREAD = _int32(0x9E3779B9)  # 2^32 by the golden ratio: neighbouring places differ in all bits
+SPREAD = _int32(0x9E3779B9)  # 2^32 by the golden ratio: neighbouring numbers differ in all bits
 MULTIPLIERS = _int32(0x7FEB352D), _int32(0x846CA68B)  # "lowbias32", C. Wellons, Prospecting for Hash Functions (2018)
 
 
@@ -27,10 +27,11 @@ def is_kept(places: Tensor, seed: Tensor, p: float) -> Tensor:
     The seed, int32 [1], is mixed in twice: mixed in once, the masks of two seeds would be one in another order. The
     first time it comes before any product: that of a place alone is to Inductor an address, whose factors it multiplies
     out, beyond the int32 that Triton takes. The second time it comes before a shift: right before the last product,
-    bits of two seeds would differ by one number.
+    bits of two seeds would differ by one number. It is spread out there: the masks of neighbouring seeds, at places
+    that are as far apart, would depend on each other else.
     """
     bits = (places ^ seed) * SPREAD
-    bits = (bits ^ _shifted(bits, 16)) * MULTIPLIERS[0] + seed
+    bits = (bits ^ _shifted(bits, 16)) * MULTIPLIERS[0] + seed * SPREAD
     bits = (bits ^ _shifted(bits, 15)) * MULTIPLIERS[1]
     return _shifted(bits ^ _shifted(bits, 16), 1) >= min(round(p * 2**31), 2**31 - 1)  # which int32 still holds
 

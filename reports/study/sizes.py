@@ -39,10 +39,16 @@ class Study:
 
     @property
     def settings(self) -> Mapping[str, tuple[Entry, ...]]:
-        """The entries of each setting that several sizes have, those of most sizes first."""
+        """The entries of each setting that several sizes have, those of most sizes first. Of one name with several
+        values, such as students of two methods, its title is said, too."""
+        titles: dict[str, set[str]] = {}
+        for entry in self.entries:
+            titles.setdefault(entry.setting, set()).add(entry.setting_title)
         by_setting: dict[str, list[Entry]] = {}
         for entry in self.entries:
-            by_setting.setdefault(entry.setting, []).append(entry)
+            several = len(titles[entry.setting]) > 1
+            name = f"{entry.setting} ({entry.setting_title})" if several else entry.setting
+            by_setting.setdefault(name, []).append(entry)
         counted = sorted(by_setting.items(), key=lambda pair: -len({self.sizes[entry.key] for entry in pair[1]}))
         return {setting: tuple(entries) for setting, entries in counted}
 

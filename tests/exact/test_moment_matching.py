@@ -167,17 +167,35 @@ class Affine(nn.Module):
         return gain * x + shift
 
 
-def settled(begin: float, end: float) -> float:
+def settled(begin: float, end: float, weighted: bool = True) -> float:
     """The gain at which a call that is affine in x, at log-noise `begin`, no longer moves. As x says z_t, and z_s lies
     between both, E[x | z_s] is the data's for no gain: the mean of what is wrong, over s, is what vanishes."""
-    s = TAN.time(-2.0 * torch.linspace(begin, end, 1001, dtype=D))
+    s = TAN.time(-2.0 * torch.linspace(begin, end, 5001, dtype=D))
     kept, gain, deviation = posterior(TAN, s[:1].expand_as(s), s)
     variance = TAN.alpha(s[0]).square() * VARIANCE + TAN.sigma(s[0]).square()
-    b = torch.linspace(0, 1, 2001, dtype=D)[:, None]
-    common = (kept + gain * b) * variance  # of z_t and z_s, [B, S]
-    found = b * common / (common.square() / variance + deviation.square())
-    counted = TAN.log_snr(s).exp().clamp_max(MOST_WEIGHT)
-    return float(b[(counted * common * (found - shrinkage(TAN, s))).mean(1) < 0].max())
+    counted = TAN.log_snr(s).exp().clamp_max(MOST_WEIGHT) if weighted else torch.ones_like(s)
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        b = (low + high) / 2
+        common = (kept + gain * b) * variance  # of z_t and z_s, [S]
+        found = b * common / (common.square() / variance + deviation.square())
+        falls = float((counted * common * (found - shrinkage(TAN, s))).mean()) < 0
+        low, high = (b, high) if falls else (low, b)
+    return low
+
+
+@pytest.mark.parametrize(("calls", "equal", "weighted"), [(1, 0.38, 1.0), (4, 0.68, 0.93), (8, 0.83, 0.95)])
+def test_students_at_rest_make_nearly_all_of_the_variance_where_states_of_little_noise_count_more(
+    calls: int, equal: float, weighted: float
+) -> None:
+    grid, nodes = every(path(TAN, 32, 0.02), 32 // calls), objective_of(Exact(), calls).nodes.T.tolist()
+    for counts, share in ((False, equal), (True, weighted)):
+        variance = 1.0
+        for number, (_, begin, end) in enumerate(nodes):
+            step = ddpm_rule(grid, number)
+            variance *= (step.state + step.estimate * settled(begin, end, counts)) ** 2
+            variance += step.noise**2
+        assert variance / VARIANCE == pytest.approx(share, abs=0.005)
 
 
 @torch.no_grad()

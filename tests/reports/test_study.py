@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 import reports
+from baselines.titles import setting_title
 from benchmarks.records.schema import Training
 from reports import content
 from reports.figures.picture import Picture
@@ -57,6 +58,20 @@ def test_the_table_orders_sizes_within_settings(study_run, tmp_path):
     assert full["Noise"].text == "5"
     quality = [dict(zip(head, row.cells, strict=True))["J"].value for row in table.blocks[0].rows]
     assert quality == sorted(quality) and quality[0] == pytest.approx(0.3, abs=0.05)
+
+
+def test_students_of_two_methods_are_no_one_setting(fake_run, tmp_path):
+    for latents, width in SKILL:
+        for method, skill in ((None, 0.4), ("moments", 0.6)):
+            add(fake_run, f"cosmos-{latents}x{width}", recipe(latents, width), skill)
+            values = {"steps": 4} if method is None else {"steps": 4, "method": method}
+            fake_run.change(-1, setting="distilled-4", setting_values=values)
+            header, *rest = fake_run.cells[-1]
+            said = {"setting": setting_title("cosmos", "distilled-4", values)}
+            fake_run.cells[-1] = (replace(header, titles=said), *rest)
+    blocks = section_of(fake_run, tmp_path).sizes.blocks
+    named = ["distilled-4 (distilled, 4 steps)", "distilled-4 (distilled, by moments, 4 steps)"]
+    assert [block.title for block in blocks] == named and [len(block.rows) for block in blocks] == [4, 4]
 
 
 def test_every_writer_has_the_table_and_the_figure(study_run, tmp_path, monkeypatch):

@@ -146,14 +146,14 @@ def test_students_of_the_first_method_are_the_same_without_further_ones(several:
 @pytest.mark.parametrize(
     ("method", "further"), [("consistency", ("moments", "progressive")), ("moments", ("consistency",))]
 )
-def test_only_where_moments_are_matched_is_the_rate_another(
+def test_only_where_moments_are_matched_is_the_rate_another_and_no_student_kept_by_validation(
     method: Any, further: Any, several: Several, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = watch(monkeypatch, training=False)
-    training = dataclasses.replace(STUDENTS.training, learning_rate=4e-3, final_learning_rate=1e-3)
+    training = dataclasses.replace(STUDENTS.training, learning_rate=4e-3, final_learning_rate=1e-3, keep="best")
     config = DistillationConfig(0.3, method, (2, 1), 8, training=training, further_methods=further, moments_rate=2.5)
     distilled_again(several, config, Budget(12, "steps"), tmp_path)
-    faster = dataclasses.replace(training, learning_rate=1e-2, final_learning_rate=2.5e-3)
+    faster = dataclasses.replace(training, learning_rate=1e-2, final_learning_rate=2.5e-3, keep="last")
     methods = [name for name in (method, *further) for _ in config.calls]
     assert [b.config for b in begun] == [faster if name == "moments" else training for name in methods]
     assert [isinstance(b.stage.network, MatchedPair) for b in begun] == [name == "moments" for name in methods]

@@ -104,6 +104,33 @@ def test_processes_that_would_hold_a_denoiser_together_and_call_it_unequally_oft
     assert trained_in(tmp_path) == set()
 
 
+@pytest.mark.parametrize(
+    ("method", "further", "sizes"),
+    [
+        ("moments", (), [2]),
+        ("progressive", ("moments",), [2, 1]),
+        ("consistency", (), [1]),
+    ],
+)
+def test_a_student_and_its_auxiliary_network_are_held_together(
+    method: Any, further: Any, sizes: list[int], encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are twice as large as the denoiser, so processes may have to share them alone."""
+    checked = list[tuple[str, int]]()
+
+    def check(name: str, network: torch.nn.Module, *_: Any) -> None:
+        checked.append((name, sum(parameter.numel() for parameter in network.parameters())))
+        if name != "diffusion" and len([said for said, _ in checked if said == "distillation"]) == len(sizes):
+            raise EnoughError
+
+    monkeypatch.setattr(training, "check_shares", check)
+    students = dataclasses.replace(STUDENTS, method=method, further_methods=further)
+    with pytest.raises(EnoughError):
+        fit(make("cosmos", encoder_folder, distillation=students), tmp_path, BUDGET)
+    [(_, alone), *rounds] = checked
+    assert rounds == [("distillation", size * alone) for size in sizes] and trained_in(tmp_path) == set()
+
+
 def test_so_with_duo(encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baselines.token_diffusion.duo.find_processes", two_processes)
     system: Any = make("duo", encoder_folder)

@@ -59,6 +59,8 @@ def test_what_a_system_has_nothing_for_is_refused(flags: dict[str, Any], changes
          "nothing is distilled; set tencdm.recipe.distillation.share above 0."),
         ("cosmos", ["distillation.share=0.2", "distillation.moments_rate=2"],
          "no method matches moments; set cosmos.recipe.distillation.method=moments."),
+        ("tencdm", ["distillation.share=0.2", "distillation.method=moments", "distillation.training.keep=best"],
+         "the last weights are kept; set tencdm.recipe.distillation.method=progressive."),
         ("mdlm", ["training.warmup_steps=5", "training.warmup_share=0.1"], "mdlm.recipe.training.warmup_steps"),
         ("mdlm", ["training.validations=0", "training.keep=best"], "set mdlm.recipe.training.validations above 0."),
         ("duo", ["distillation.share=0", "distillation.training.eps=1e-3"], "duo.recipe.distillation.share above 0."),

@@ -45,12 +45,22 @@ def test_masks_of_two_seeds_have_nothing_to_do_with_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [(12_345, 2**31 - 2), (506_952_121, 1_826_701_614), (87_989_972, 579_362_555)]
+    ("one", "other"),
+    [
+        (12_345, 2**31 - 2),
+        (506_952_121, 1_826_701_614),
+        (87_989_972, 579_362_555),
+        (12_344, 12_345),
+        (8, 10),
+        (2**31 - 8, 2**31 - 2),
+        (700, 701 + 2**17),
+    ],
 )
-def test_the_mask_of_a_seed_is_not_that_of_another_with_places_moved(one: int, other: int) -> None:
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_the_mask_of_a_seed_is_not_that_of_another_with_places_moved(one: int, other: int, p: float) -> None:
     # With the seed mixed in at the first place alone, `one` would do here what `other` does there.
     there = torch.arange(PLACES, dtype=torch.int32) ^ one ^ other
-    assert abs(deviations(kept(one, 0.1), is_kept(there, torch.tensor([other], dtype=torch.int32), 0.1), 0.1)) < 4.5
+    assert abs(deviations(kept(one, p), is_kept(there, torch.tensor([other], dtype=torch.int32), p), p)) < 4.5
 
 
 @pytest.mark.parametrize(("p", "share"), [(1e-12, 1.0), (2.0**-20, 1.0), (1 - 1e-9, 0.0), (1 - 1e-12, 0.0)])
